@@ -107,6 +107,9 @@ enum umbra_sym {
 #define UMBRA_HOW_RUN_PROGRAM	 6
 #define UMBRA_HOW_SET_UP_PROGRAM 7
 #define UMBRA_HOW_UNUSE_MM	 8
+#define UMBRA_HOW_INIT_DEVICE	 9
+#define UMBRA_HOW_INIT_KOBJECT	 10
+#define UMBRA_HOW_GIVE_NAME	 11
 /* Call it, then tell the VMM (UMBRA_OP_SEEN, or a ring); no value of enum carry_out. */
 #define UMBRA_HOW_SEE 255
 /* The driver's own function, called by the kernel: call it, then tell (UMBRA_OP_WATCHED). */
@@ -118,6 +121,7 @@ enum umbra_sym {
 #define UMBRA_FORM_FIELD_PTR   2
 #define UMBRA_FORM_FIELD_ARRAY 3
 #define UMBRA_FORM_FORMAT      4
+#define UMBRA_FORM_RESULT      5
 
 /* How a function says that it failed; the values of enum refusal (policy/catalog.h). */
 #define UMBRA_REFUSE_ERRNO   0 /* int: -errno */

@@ -26,6 +26,7 @@ struct shim_call {
 	u64 site;		 /* where it returns to */
 	u64 arg[6 + UMBRA_ARGS]; /* as they will be passed: registers, then the driver's stack */
 	u64 old;		 /* FIELD_PTR: the field's value before */
+	u64 given;		 /* UMBRA_HOW_GIVE_NAME: what the real function has returned */
 	struct shim_place place; /* of the calling task, if the name is a path */
 };
 

@@ -7,11 +7,13 @@
  */
 #include <linux/blkdev.h>
 #include <linux/cred.h>
+#include <linux/device.h>
 #include <linux/err.h>
 #include <linux/fcntl.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/kernel_read_file.h>
+#include <linux/kobject.h>
 #include <linux/mount.h>
 #include <linux/namei.h>
 #include <linux/sched.h>
@@ -68,6 +70,11 @@ u64 call_refuse(const struct shim_call *c, u32 error)
 
 	if (c->fn->refusal == UMBRA_REFUSE_CREDS)
 		return call_with_own_creds(c);
+	/* The caller of these gives up its reference after an error, too: there must be one. */
+	if (c->fn->how == UMBRA_HOW_INIT_DEVICE && c->arg[0])
+		device_initialize((struct device *)c->arg[0]);
+	else if (c->fn->how == UMBRA_HOW_INIT_KOBJECT && c->arg[0] && c->arg[1])
+		kobject_init((struct kobject *)c->arg[0], (const struct kobj_type *)c->arg[1]);
 	if (c->fn->clears && c->arg[c->fn->clears - 1])
 		kernel_store(c->arg[c->fn->clears - 1], &none, sizeof(none));
 	return call_refusal(c->fn, error);
@@ -309,6 +316,22 @@ static u64 call_in_root(const struct shim_call *c, const struct answer *a)
 	}
 }
 
+/*
+ * Gives the driver the answer's name in place of the one that the function has put into its buffer,
+ * and returns where it is: at the buffer's end, where the function puts it.
+ */
+static u64 name_give(const struct shim_call *c, const struct answer *a)
+{
+	s64 size = (s32)c->arg[2];
+	u64 at = c->arg[1] + size - a->name_len;
+
+	if (a->verdict != UMBRA_REWRITE || !a->name)
+		return c->given;
+	if (a->name_len > size)
+		return (u64)-ENAMETOOLONG;
+	return kernel_store(at, a->name, a->name_len) ? (u64)-EFAULT : at;
+}
+
 /* Tells the VMM what the real function has returned, and what it has made of the name in @field. */
 static void result_tell(const struct shim_call *c, const struct answer *a, u64 field, u64 ret)
 {
@@ -330,6 +353,8 @@ u64 call_carry_out(struct shim_call *c, const struct answer *a)
 
 	if (a->root)
 		return call_in_root(c, a);
+	if (fn->how == UMBRA_HOW_GIVE_NAME)
+		return name_give(c, a);
 	if (a->flags & UMBRA_ANSWER_RESULT && fn->how == UMBRA_HOW_RUN_PROGRAM)
 		return program_run(c, a);
 	if (a->flags & UMBRA_ANSWER_RESULT && fn->how == UMBRA_HOW_SET_UP_PROGRAM)

@@ -220,6 +220,10 @@ static void frame_put_name(struct umbra_frame *f, const struct shim_call *c,
 		if (p)
 			frame_put_format(f, c, regs);
 		break;
+	case UMBRA_FORM_RESULT:
+		if (c->given && !IS_ERR_VALUE(c->given))
+			frame_put_string(f, &f->name, (const char *)c->given, UMBRA_NAME_MAX);
+		break;
 	default:
 		break;
 	}
@@ -355,6 +359,9 @@ static noinline u64 call_decided(struct shim_call *c, const struct umbra_regs *r
 	u64 ret;
 
 	a.big = NULL;
+	/* There is nothing to ask about before it has given a name out. */
+	if (fn->how == UMBRA_HOW_GIVE_NAME)
+		c->given = call_real(c);
 	/* The references are taken and given back where one may sleep. */
 	if (fn->flags & UMBRA_FN_IS_PATH && c->can_sleep)
 		shim_place_get(&c->place);

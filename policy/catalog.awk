@@ -27,12 +27,14 @@ function number(text)
 # The name's argument and form.
 function name_of(text,    part, member, row)
 {
+	if (text == "result")
+		return ".form = NAME_RESULT, "
 	if (text ~ /^[0-9]+%$/)
 		return ".name_arg = " (text + 0) ", .form = NAME_FORMAT, "
 	if (text ~ /^[0-9]+$/)
 		return ".name_arg = " text ", .form = NAME_STRING, "
 	if (text !~ /^[0-9]+:[A-Za-z0-9_]+(\.[a-z0-9_]+)+(\[\])?$/)
-		fail("expected N, N%, N:STRUCT.MEMBER or N:STRUCT.MEMBER[], found \"" text "\"")
+		fail("expected N, N%, N:STRUCT.MEMBER, N:STRUCT.MEMBER[] or result, found \"" text "\"")
 	split(text, part, ":")
 	member[1] = member[2] = part[2]
 	sub(/\..*/, "", member[1])
@@ -57,9 +59,9 @@ function word(key, value)
 	if (key == "name")
 		return name_of(value)
 	if (key == "space")
-		return ".space = SPACE_" known(value, "file misc net link thread program export module firmware proc sysctl debugfs kobject class device bus driver disk filesystem sched congestion family cache chrdev blkdev nls key protocol") ", "
+		return ".space = SPACE_" known(value, "file misc net link thread program export module firmware proc sysctl debugfs kobject class device bus driver disk filesystem sched congestion family cache chrdev blkdev nls key protocol path text") ", "
 	if (key == "how")
-		return ".how = CARRY_OUT_" known(value, "open look_up read_file look_up_bdev open_bdev run_program set_up_program unuse_mm") ", "
+		return ".how = CARRY_OUT_" known(value, "open look_up read_file look_up_bdev open_bdev run_program set_up_program unuse_mm init_device init_kobject give_name") ", "
 	if (key == "undo")
 		return ".undo = \"" value "\", "
 	if (key == "origin")

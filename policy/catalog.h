@@ -25,6 +25,7 @@ enum name_form {
 	NAME_FIELD_PTR, /* arg points to STRUCT; STRUCT.MEMBER is const char *, kept by reference */
 	NAME_FIELD_ARRAY, /* arg points to STRUCT; STRUCT.MEMBER is char[n] */
 	NAME_FORMAT,	  /* arg is a printf format, its varargs follow */
+	NAME_RESULT,	  /* no argument: the function returns where in the driver's buffer it is */
 };
 
 /* Kind of thing that a name is of: selects the table of names. */
@@ -58,6 +59,8 @@ enum name_space {
 	SPACE_NLS,	  /* a set of characters */
 	SPACE_KEY,	  /* a type of keys */
 	SPACE_PROTOCOL,	  /* of sockets, in /proc/net/protocols */
+	SPACE_PATH,	  /* of a file that the driver has: the kernel gives it out */
+	SPACE_TEXT,	  /* no name, but a message: passed on as it is */
 	SPACES,
 };
 
@@ -66,7 +69,7 @@ enum refusal {
 	REFUSE_ERRNO,	/* int: -errno */
 	REFUSE_ERR_PTR, /* pointer: ERR_PTR(-errno) */
 	REFUSE_NULL,	/* pointer: NULL */
-	REFUSE_NEVER,	/* a function that undoes: always carried out */
+	REFUSE_NEVER,	/* always carried out: it undoes, does not return, cannot fail */
 	REFUSE_VOID,	/* void: it is not called */
 	REFUSE_CREDS,	/* override_creds(): it is called with the credentials in force */
 };
@@ -82,6 +85,11 @@ enum carry_out {
 	CARRY_OUT_RUN_PROGRAM,	  /* call_usermodehelper() */
 	CARRY_OUT_SET_UP_PROGRAM, /* call_usermodehelper_setup() */
 	CARRY_OUT_UNUSE_MM,	  /* kthread_unuse_mm(): not called if the memory is not in use */
+	/* what is refused is initialized: its caller gives up a reference */
+	CARRY_OUT_INIT_DEVICE,	/* device_register() */
+	CARRY_OUT_INIT_KOBJECT, /* kobject_init_and_add() */
+	/* d_path(): called first, then asked about; buffer and size are its arguments 1 and 2 */
+	CARRY_OUT_GIVE_NAME,
 };
 
 /*

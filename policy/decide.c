@@ -105,25 +105,25 @@ static const struct fn_rule *find_rule(const struct policy_session *s, const str
 }
 
 /*
- * Returns the entry with the longest `from` that is @p or a directory above it; *len: length of its
- * from
+ * Returns the entry with the longest @key that is @path, of @path_len bytes, or a directory above
+ * it; *len: length of its key.
  */
-static const struct file_entry *session_find_file(const struct policy_session *s,
-						  const struct path *p, size_t *len)
+static const struct file_entry *session_find_file(const struct policy_session *s, enum file_key key,
+						  const char *path, size_t path_len, size_t *len)
 {
 	const struct index *ix = &s->file_index;
 	const struct index_entry *e, *best = NULL;
-	u64 hash = index_hash_start(0);
+	u64 hash = index_hash_start(key);
 
 	if (!ix->count)
 		return NULL;
-	for (size_t at = 0; at <= p->len; at++) {
-		if ((p->text[at] == '/' || at == p->len) && index_has_length(ix, at)) {
-			e = index_find(ix, hash, 0, p->text, at);
+	for (size_t at = 0; at <= path_len; at++) {
+		if ((path[at] == '/' || at == path_len) && index_has_length(ix, at)) {
+			e = index_find(ix, hash, key, path, at);
 			best = e ? e : best;
 		}
-		if (at < p->len)
-			hash = index_hash_step(hash, p->text[at]);
+		if (at < path_len)
+			hash = index_hash_step(hash, path[at]);
 	}
 	if (!best)
 		return NULL;
@@ -228,7 +228,7 @@ static void decide_by_table(const struct policy_session *s, const struct policy_
 	const struct file_entry *f;
 	size_t skip;
 
-	f = session_find_file(s, p, &skip);
+	f = session_find_file(s, FILE_FROM, p->text, p->len, &skip);
 	if (!f) {
 		if (s->default_pass && r->fn->space == SPACE_FILE)
 			decision_pass_path(d, r, p, 0, s->default_rule);
@@ -389,6 +389,54 @@ static void decide_nameless(const struct policy_session *s, const char *driver,
 		decision_pass(d, NULL, refusable ? "no name to check" : "undoing is never refused");
 }
 
+/*
+ * Decides by which path the session opens what is at @name. What it opens by none of its own is
+ * left to the default.
+ */
+static void decide_path_back(const struct policy_session *s, const char *name, struct decision *d)
+{
+	const struct file_entry *f;
+	size_t skip;
+	int n;
+
+	f = *name == '/' ? session_find_file(s, FILE_AT, name, strlen(name), &skip) : NULL;
+	if (!f) {
+		decide_by_default(s, name, d);
+		return;
+	}
+	d->record = d->record && f->record;
+	d->rule = f->rule;
+	if (f->action == ACTION_PASS) {
+		decision_pass(d, name, f->rule);
+		return;
+	}
+	n = snprintf(d->name, sizeof(d->name), "%s%s", f->from, name + skip);
+	if (n >= (int)sizeof(d->name))
+		decision_deny(d, ENAMETOOLONG, f->rule);
+	else if (!n)
+		snprintf(d->name, sizeof(d->name), "/");
+	if (n < (int)sizeof(d->name))
+		d->verdict = strcmp(d->name, name) != 0 ? VERDICT_REWRITE : VERDICT_PASS;
+}
+
+/* Decides which name a driver gets of one that the kernel gives out; none: that failed. */
+static void decide_given(const struct policy_session *s, const char *driver,
+			 const struct policy_request *r, struct decision *d)
+{
+	const struct fn_rule *rule = find_rule(s, r->fn, driver, r->name);
+
+	if (rule)
+		d->record = rule->record;
+	if (rule && rule->action == ACTION_DENY)
+		decision_deny(d, rule->error, rule->rule);
+	else if (rule && rule->action == ACTION_PASS)
+		decision_pass(d, r->name, rule->rule);
+	else if (!r->name)
+		decision_pass(d, NULL, "no name was given out");
+	else
+		decide_path_back(s, r->name, d);
+}
+
 void policy_decide(const struct policy_session *s, const char *driver,
 		   const struct policy_request *r, struct decision *d)
 {
@@ -405,6 +453,8 @@ void policy_decide(const struct policy_session *s, const char *driver,
 		decide_nameless(s, driver, r, d);
 	else if (r->too_long || (r->name && strnlen(r->name, REQUEST_NAME_MAX) == REQUEST_NAME_MAX))
 		decision_deny(d, ENAMETOOLONG, "name longer than 4095 bytes");
+	else if (r->fn->form == NAME_RESULT)
+		decide_given(s, driver, r, d);
 	else if (!r->name)
 		decision_deny(d, r->fn->space == SPACE_FILE ? EFAULT : EINVAL,
 			      "no name: a NULL pointer");

@@ -45,6 +45,8 @@ size_t name_space_max(enum name_space space)
 	case SPACE_THREAD: /* kept in full since 5.17; ps shows the first 15 bytes */
 	case SPACE_PROGRAM:
 	case SPACE_EXPORT:
+	case SPACE_PATH:
+	case SPACE_TEXT:
 	case SPACES:
 	default:
 		return REQUEST_NAME_MAX - 1;
@@ -121,6 +123,8 @@ bool name_is_valid(enum name_space space, const char *name)
 	case SPACE_NLS:
 	case SPACE_KEY:
 	case SPACE_PROTOCOL:
+	case SPACE_PATH:
+	case SPACE_TEXT:
 	case SPACES:
 	default:
 		return true;

@@ -61,23 +61,27 @@ int parse_files(struct parse *ps, config_setting_t *session, struct policy_sessi
 	if (ret)
 		return ret;
 	s->files = pool_alloc(&ps->p->pool, n, sizeof(*s->files));
-	if (!s->files || index_init(&s->file_index, &ps->p->pool, (u32)n))
+	if (!s->files || index_init(&s->file_index, &ps->p->pool, 2 * (u32)n))
 		return value_nomem(ps);
 	for (size_t i = 0; i < n; i++) {
 		config_setting_t *st = config_setting_get_elem(list, (unsigned)i);
 		struct file_entry *f = &s->files[i];
 		const struct index_entry *same;
+		const char *at;
 
 		ret = parse_file(ps, st, (int)i, f);
 		if (ret)
 			return ret;
-		same = index_find(&s->file_index, fnv_string(index_hash_start(0), f->from), 0,
-				  f->from, strlen(f->from));
+		same = index_find(&s->file_index, fnv_string(index_hash_start(FILE_FROM), f->from),
+				  FILE_FROM, f->from, strlen(f->from));
 		if (same)
 			return value_error(ps, config_setting_get_member(st, "from"),
 					   "\"%.80s\" is already mapped by %s",
 					   *f->from ? f->from : "/", s->files[same->id].rule);
-		index_add(&s->file_index, 0, f->from, (u32)strlen(f->from), (u32)i);
+		index_add(&s->file_index, FILE_FROM, f->from, (u32)strlen(f->from), (u32)i);
+		at = f->action == ACTION_PASS ? f->from : f->to;
+		if (at)
+			index_add(&s->file_index, FILE_AT, at, (u32)strlen(at), (u32)i);
 	}
 	return 0;
 }

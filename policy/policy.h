@@ -99,7 +99,7 @@ enum export_place {
 struct policy_request {
 	const struct catalog_fn *fn;
 	u64 args[REQUEST_ARGS]; /* register arguments, then stack arguments, as raw values */
-	/* the name asked for, or NULL if the function has none or it was NULL */
+	/* the name asked for, or given out; NULL if the function has none or it was NULL */
 	const char *name;
 	/* if @name is relative, the calling task's directory as it sees it, in @root; or NULL */
 	const char *cwd;

@@ -30,6 +30,12 @@ struct file_entry {
 	bool record;
 };
 
+/* The tags of a session's file_index. */
+enum file_key {
+	FILE_FROM, /* `from` of each entry: what the driver asks for */
+	FILE_AT,   /* where that really is: `to`, or `from` of what is let through */
+};
+
 #define FN_ANY UINT32_MAX
 
 /* One line of `functions`. */
@@ -67,7 +73,7 @@ struct name_template {
 struct policy_session {
 	char name[POLICY_NAME_MAX + 1];
 	struct file_entry *files;
-	struct index file_index; /* key: from; id: number of the entry */
+	struct index file_index; /* key by tag, enum file_key; id: number of the entry */
 	struct fn_rule *rules;
 	struct index rule_index; /* tag: catalog_index() or FN_ANY; key: literal begin of match */
 	struct permit *permits;

@@ -46,9 +46,45 @@ documented()
 	return $missing
 }
 
-echo 1..15
+# listed LIST: each function of the list is a row and said to be one, or is none and has a reason that its head
+# explains.
+listed()
+{
+	awk -v rows="$work/names" '
+		BEGIN { while ((getline name <rows) > 0) row[name] = 1 }
+		/^#   [a-z-]+  / { explained[$2] = 1 }
+		/^#/ || NF == 0 { next }
+		{ functions++ }
+		NF != 3 || $2 !~ /^[0-9]+$/ { print $0 ": expected FUNCTION MODULES row|REASON"; bad = 1; next }
+		$1 in seen { print $1 " stands there twice"; bad = 1 }
+		{ seen[$1] = 1 }
+		$3 == "row" && !($1 in row) { print $1 " is no row"; bad = 1 }
+		$3 != "row" && ($1 in row) { print $1 " is a row"; bad = 1 }
+		$3 != "row" && !($3 in explained) { print $1 ": " $3 " is explained nowhere"; bad = 1 }
+		END {
+			if (functions < 300)
+				print "only " functions " functions"
+			exit bad || functions < 300
+		}' "$1"
+}
+
+# not_listed WHY FROM TO: the list with FROM in place of TO is found out, by WHY.
+not_listed()
+{
+	sed "s/$2/$3/" policy/critical.txt >"$work/list"
+	! listed "$work/list" >"$work/why" || { echo "taken: $2 -> $3"; return 1; }
+	grep -qxF -- "$1" "$work/why" || { cat "$work/why"; return 1; }
+}
+
+echo 1..22
 result 'the catalogue is complete' complete
 result 'each function is in the policy manual' documented
+result 'each critical function is a row or is left out for a reason' listed policy/critical.txt
+result 'a function that nobody has taken' not_listed 'filp_closed is no row' '^filp_open ' 'filp_closed 1 row\nfilp_open '
+result 'one with another reason' not_listed 'mutex_lock: warm is explained nowhere' '^\(mutex_lock .*\) hot' '\1 warm'
+result 'a row that is left out' not_listed 'filp_open is a row' '^\(filp_open .*\) row' '\1 hot'
+result 'one that stands there twice' not_listed 'filp_open stands there twice' '^filp_open .*' '&\n&'
+result 'one without a number' not_listed 'filp_open row: expected FUNCTION MODULES row|REASON' '^\(filp_open\) [0-9]*' '\1'
 result 'a string' made 'f 2 errno name=1 space=misc' \
 	'{.name="f",.args=2,.refusal=REFUSE_ERRNO,.name_arg=1,.form=NAME_STRING,.space=SPACE_MISC,},'
 result 'a format' made 'f 4 err_ptr name=3% space=thread object=result' \
@@ -59,6 +95,8 @@ result 'a path of members' made 'f 2 creds name=0:S.m.n copied' \
 	'{.name="f",.args=2,.refusal=REFUSE_CREDS,.name_arg=0,.strct="S",.member="m.n",.form=NAME_FIELD_PTR,.copied=true,},'
 result 'a name in a directory' made 'f 2 null name=0 space=proc below=1 undo=g kept' \
 	'{.name="f",.args=2,.refusal=REFUSE_NULL,.name_arg=0,.form=NAME_STRING,.space=SPACE_PROC,.below=2,.undo="g",.kept=true,},'
+result 'a name that is given out' made 'f 3 err_ptr name=result space=path how=give_name' \
+	'{.name="f",.args=3,.refusal=REFUSE_ERR_PTR,.form=NAME_RESULT,.space=SPACE_PATH,.how=CARRY_OUT_GIVE_NAME,},'
 result 'a name that is looked up' made 'f 2 null name=0% space=kobject wide=1 looks_up from_init' \
 	'{.name="f",.args=2,.refusal=REFUSE_NULL,.name_arg=0,.form=NAME_FORMAT,.space=SPACE_KOBJECT,.wide=2,.looks_up=true,.from_init=true,},'
 result 'an unknown word' refused ':2: unknown word "reach"' '# x' 'f 1 errno reach'

@@ -128,6 +128,48 @@ static struct class *made;
 static struct class own = { .name = NAME "_own", .owner = THIS_MODULE };
 static bool has_own;
 
+static void no_release(struct kobject *object)
+{
+}
+
+static void no_device(struct device *dev)
+{
+}
+
+static const struct kobj_type type = { .release = no_release, .sysfs_ops = &kobj_sysfs_ops };
+static struct kobject initialized, named;
+static struct device registered = { .release = no_device };
+static struct device_attribute attribute = { .attr = { .name = "at", .mode = 0444 } };
+static bool has_device;
+
+/* Names that formats make, of what the driver has in its own memory. */
+static void formats_begin(void)
+{
+	got("kobject_init_and_add",
+	    kobject_init_and_add(&initialized, &type, fs_kobj, "%s_i%d", NAME, 1));
+	kobject_init(&named, &type);
+	if (!got("kobject_set_name", kobject_set_name(&named, "%s_s", NAME)))
+		return;
+	got("kobject_add", kobject_add(&named, NULL, "%s_a", NAME));
+	got("kobject_rename", kobject_rename(&named, NAME "_b"));
+	got("dev_set_name", dev_set_name(&registered, "%s.%d", NAME, 3));
+	has_device = got("device_register", device_register(&registered));
+	if (!has_device)
+		return;
+	got("device_create_file", device_create_file(&registered, &attribute));
+	got("device_rename", device_rename(&registered, NAME "_d"));
+}
+
+static void formats_end(void)
+{
+	if (has_device) {
+		device_remove_file(&registered, &attribute);
+		device_unregister(&registered);
+	}
+	kobject_put(&named);
+	kobject_put(&initialized);
+}
+
 static struct kobject *in_fs, *in_own;
 static struct kset *set;
 
@@ -468,6 +510,7 @@ static int __init names_init(void)
 {
 	proc_begin();
 	objects_begin();
+	formats_begin();
 	classes_begin();
 	drivers_begin();
 	disk_begin();
@@ -488,6 +531,7 @@ static void __exit names_exit(void)
 	disk_end();
 	drivers_end();
 	classes_end();
+	formats_end();
 	objects_end();
 	proc_end();
 	pr_info("umbra_t_names[%s]: gone\n", tag);

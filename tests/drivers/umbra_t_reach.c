@@ -113,6 +113,61 @@ static void got_text(const char *what, long result, void *text)
 	vfree(text);
 }
 
+/* What the kernel says of where a file is. */
+static void got_place(const char *what, const char *text)
+{
+	if (IS_ERR(text))
+		got(what, PTR_ERR(text));
+	else
+		pr_info("umbra_t_reach[%s]: %s %s\n", tag, what, text);
+}
+
+static void reach_back(void)
+{
+	struct file *f = filp_open("/etc/r", O_RDONLY, 0);
+	struct path root;
+	char buf[64];
+
+	if (IS_ERR(f))
+		return;
+	got_place("d_path", d_path(&f->f_path, buf, sizeof(buf)));
+	got_place("d_path-short", d_path(&f->f_path, buf, 5));
+	got_place("file_path", file_path(f, buf, sizeof(buf)));
+	got_place("dentry_path_raw", dentry_path_raw(f->f_path.dentry, buf, sizeof(buf)));
+	filp_close(f, NULL);
+	get_fs_root(current->fs, &root);
+	got_place("d_path-out", d_path(&root, buf, sizeof(buf)));
+	path_put(&root);
+}
+
+static void no_object(struct kobject *object)
+{
+}
+
+static void no_device(struct device *dev)
+{
+}
+
+/* Whoever is refused gives up a reference to what then has to be one. */
+static void reach_objects(void)
+{
+	static const struct kobj_type type = { .release = no_object };
+	static struct kobject object;
+	static struct device dev = { .release = no_device };
+	int ret;
+
+	ret = kobject_init_and_add(&object, &type, NULL, "umbra_t_%s_%d", tag, 7);
+	got("kobject_init_and_add", ret);
+	kobject_put(&object);
+	got("dev_set_name", dev_set_name(&dev, "umbra_t_%s", tag));
+	ret = device_register(&dev);
+	got("device_register", ret);
+	if (ret)
+		put_device(&dev);
+	else
+		device_unregister(&dev);
+}
+
 static void reach_files(void)
 {
 	struct path root, p;
@@ -678,8 +733,10 @@ static int __init reach_init(void)
 {
 	reach_sockets();
 	reach_files();
+	reach_back();
 	reach_disks();
 	reach_nowhere();
+	reach_objects();
 	make_directory();
 	reach_firmware();
 	reach_programs();

@@ -20,7 +20,8 @@ _Static_assert(CATALOG_ORIGINS == UMBRA_PEEKS, "as many members");
 _Static_assert((int)NAME_NONE == UMBRA_FORM_NONE && (int)NAME_STRING == UMBRA_FORM_STRING &&
 		       (int)NAME_FIELD_PTR == UMBRA_FORM_FIELD_PTR &&
 		       (int)NAME_FIELD_ARRAY == UMBRA_FORM_FIELD_ARRAY &&
-		       (int)NAME_FORMAT == UMBRA_FORM_FORMAT,
+		       (int)NAME_FORMAT == UMBRA_FORM_FORMAT &&
+		       (int)NAME_RESULT == UMBRA_FORM_RESULT,
 	       "one set of forms");
 _Static_assert((int)REFUSE_ERRNO == UMBRA_REFUSE_ERRNO &&
 		       (int)REFUSE_ERR_PTR == UMBRA_REFUSE_ERR_PTR &&
@@ -37,7 +38,10 @@ _Static_assert((int)CARRY_OUT_PLAINLY == UMBRA_HOW_PLAINLY &&
 		       (int)CARRY_OUT_OPEN_BDEV == UMBRA_HOW_OPEN_BDEV &&
 		       (int)CARRY_OUT_RUN_PROGRAM == UMBRA_HOW_RUN_PROGRAM &&
 		       (int)CARRY_OUT_SET_UP_PROGRAM == UMBRA_HOW_SET_UP_PROGRAM &&
-		       (int)CARRY_OUT_UNUSE_MM == UMBRA_HOW_UNUSE_MM,
+		       (int)CARRY_OUT_UNUSE_MM == UMBRA_HOW_UNUSE_MM &&
+		       (int)CARRY_OUT_INIT_DEVICE == UMBRA_HOW_INIT_DEVICE &&
+		       (int)CARRY_OUT_INIT_KOBJECT == UMBRA_HOW_INIT_KOBJECT &&
+		       (int)CARRY_OUT_GIVE_NAME == UMBRA_HOW_GIVE_NAME,
 	       "one set of ways");
 
 static const char *const sym_names[UMBRA_SYMS] = {

@@ -17,7 +17,9 @@ bool entry_closes(const struct driver *d, size_t i, enum gate_closed *how)
 {
 	const struct catalog_fn *fn = d->entries[i].fn;
 
-	if (!fn || fn->undoes || fn->clears)
+	/* The last two leave something initialized behind them, which a gate page does not. */
+	if (!fn || fn->undoes || fn->clears || fn->how == CARRY_OUT_INIT_DEVICE ||
+	    fn->how == CARRY_OUT_INIT_KOBJECT)
 		return false;
 	switch (fn->refusal) {
 	case REFUSE_ERRNO:

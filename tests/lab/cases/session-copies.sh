@@ -56,6 +56,7 @@ names()
 		/sys/bus/platform/drivers/*umbra_t_n /sys/bus/platform/devices/*umbra_t_n \
 		/sys/bus/pci/drivers/*umbra_t_n /sys/block/*umbra_t_n \
 		/sys/devices/virtual/workqueue/*umbra_t_n /sys/fs/*umbra_t_n \
+		/sys/fs/*umbra_t_n_i1 /sys/*umbra_t_n_b /sys/devices/*umbra_t_n_d/at \
 		/sys/kernel/*umbra_t_n /sys/class/tty/*umbra_t_n0 /sys/kernel/debug/*umbra_t_n_u
 	sed -n 's/^ *[0-9]* \(.*umbra_t_n.*\)/major \1/p' /proc/devices
 	sed -n 's/^\([^ ]*umbra_t_n\) .*/protocol \1/p' /proc/net/protocols

@@ -14,7 +14,8 @@ setup()
 		functions = ( { function = "call_usermodehelper_setup"; action = "rewrite"; } );
 		default = "pass";
 	};
-	d = { files = ( { from = "/"; to = "/s/d"; } ); default = "deny"; };
+	d = { files = ( { from = "/"; to = "/s/d"; } ); default = "deny";
+		functions = ( { function = "device_register"; action = "deny"; } ); };
 	q = { files = (
 		{ from = "/etc"; action = "pass"; }, { from = "/proc"; action = "pass"; },
 		{ from = "/jail"; action = "pass"; }, { from = "/one"; action = "pass"; },
@@ -114,6 +115,8 @@ qtry c-magic /proc/1/root/etc/x contain
 wait_for 60 test -e /sys/module/d__umbra_t_reach/parameters/tag
 wait_for 60 grep -q '^d__umbra_t_reach .*Live' /proc/modules
 dmesg | sed -n 's/.*umbra_t_reach.\([pd]\).: /@@ reach-\1 /p'
+say warnings $(faults | wc -l)
+faults
 say "program $(cat /s/p/ran) $(ls -d /s/p/made /made 2>/dev/null | tr '\n' ' ')"
 say "other $(dmesg | grep 'umbra_t_path.b' | tail -n 1 | sed 's/.*umbra_t_path.b.: //')"
 END
@@ -204,6 +207,11 @@ kernel_read_file_from_path p
 kernel_read_file_from_path_initns p
 file_open_root 0
 vfs_path_lookup 0
+d_path /etc/r
+d_path-short -36
+file_path /etc/r
+dentry_path_raw /etc/r
+d_path-out /
 lookup_bdev 251658247
 lookup_bdev-file -15
 blkdev_get_by_path -6
@@ -212,6 +220,9 @@ kern_path-nowhere -14
 lookup_bdev-nowhere -14
 kernel_read_file_from_path-nowhere -14
 call_usermodehelper_setup-nowhere 0
+kobject_init_and_add 0
+dev_set_name 0
+device_register 0
 kern_path_create 0
 vfs_mkdir 0
 request_firmware_direct 6
@@ -309,6 +320,11 @@ kernel_read_file_from_path d
 kernel_read_file_from_path_initns d
 file_open_root -1
 vfs_path_lookup -1
+d_path /etc/r
+d_path-short -36
+file_path /etc/r
+dentry_path_raw /etc/r
+d_path-out -1
 lookup_bdev 251658247
 lookup_bdev-file -15
 blkdev_get_by_path -6
@@ -317,6 +333,9 @@ kern_path-nowhere -14
 lookup_bdev-nowhere -14
 kernel_read_file_from_path-nowhere -14
 call_usermodehelper_setup-nowhere 0
+kobject_init_and_add -1
+dev_set_name -1
+device_register -1
 kern_path_create -1
 request_firmware_direct -1
 its-firmware-is-none 1
@@ -418,9 +437,12 @@ cdev_add
 class_interface_register
 commit_creds
 crypto_register_template
+d_path
 dentry_open
 dev_add_pack
 dev_get_by_index
+dev_set_name
+device_register
 do_settimeofday64
 emergency_restart
 file_open_root
@@ -433,6 +455,7 @@ kernel_power_off
 kernel_restart
 kill_pid
 kmsg_dump_register
+kobject_init_and_add
 kthread_use_mm
 lookup_user_key
 mmu_notifier_register
@@ -489,4 +512,9 @@ vfs_path_lookup
 wrmsrl_safe_on_cpu
 END
 	expect diff "$WORK/want" "$WORK/got"
+}
+
+test_a_refused_object_is_one_that_can_be_given_up()
+{
+	expect_equal "$(console_values warnings)" 0
 }

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # timeout: 400
 # `vmm driver verify` of stock drivers, plain, and while the kernel itself patches their text; and of
-# one that the policy lets call the kernel.
+# one that the policy lets call the kernel. Then a driver has the guest panic.
 . tests/lab/lib_sessions.sh
 
 STOCK='fs/squashfs/squashfs lib/raid6/raid6_pq net/sched/sch_fq drivers/net/macsec'
@@ -40,8 +40,10 @@ wait_for 10 grep -q OPTIMIZED /sys/kernel/debug/kprobes/list
 say probes $(tr '\n' ' ' </sys/kernel/debug/kprobes/list 2>/dev/null)
 say patched
 read line
+echo now >/sys/module/a__umbra_t_end/parameters/end
 END
-	sessions_start --initrd "$WORK/image" --memory 256M --policy "$WORK/policy" --driver "a:$DUMMY"
+	sessions_start --initrd "$WORK/image" --memory 256M --policy "$WORK/policy" --record "$WORK/record" \
+		--driver "a:$DUMMY"
 	guest_wait_console '^@@ up' 120
 	for m in $STOCK; do
 		vmm_driver load "a:$MODULES/$m.ko" 2>>"$WORK/load" || true
@@ -56,6 +58,11 @@ END
 	guest_wait_console '^@@ patched' 120
 	vmm_driver verify a:dummy >"$WORK/verify-patched" 2>&1 || true
 	vmm_driver verify a:umbra_t_key >"$WORK/verify-on" 2>&1 || true
+	vmm_driver load "a:$DRIVERS/umbra_t_end.ko"
+	guest_type go
+	guest_wait_console 'Kernel panic' 60 || true
+	# The record's thread writes soon.
+	expect_within 10 grep -q '"function":"panic"' "$WORK/record"
 	guest_kill
 }
 
@@ -104,4 +111,11 @@ test_permitted_calls_are_told_and_raise_no_alarm()
 {
 	clean verify-permit
 	[ "$(branches verify-permit permitted)" -ge 3 ] || fail "$(cat "$WORK/verify-permit")"
+}
+
+test_what_does_not_return_is_recorded_and_passes()
+{
+	expect_console 'Kernel panic - not syncing: umbra_t_end: by 4'
+	expect_equal "$(grep '"function":"panic"' "$WORK/record" | jq -r '.verdict + " " + .asked')" 'pass umbra_t_end: by 4'
+	expect_equal "$(grep '"function":"kthread_complete_and_exit"' "$WORK/record" | jq -r .verdict)" pass
 }

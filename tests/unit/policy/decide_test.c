@@ -133,6 +133,11 @@ static void check_all(void **state, const struct expect *x, size_t n)
 		check_expectation(*state, &x[i]);
 }
 
+#define GIVEN(s, name, answer)                                    \
+	{                                                         \
+		s, NULL, "d_path", name, NULL, NULL, answer, NULL \
+	}
+
 #define OPEN(s, name, cwd, root, answer)                            \
 	{                                                           \
 		s, NULL, "filp_open", name, cwd, root, answer, NULL \
@@ -248,6 +253,32 @@ static void passed_paths(void **state)
 		OPEN("many", "/a/x", NULL, "@/", "^/A|x"),
 		OPEN("many", "/version", NULL, "@/proc", "=^/|version"),
 		OPEN("many", "/real/x", NULL, "@/", "^/|x"),
+	};
+
+	check_all(state, x, ARRAY_SIZE(x));
+}
+
+/* What the kernel says of a file that the driver has is what the driver would open it by. */
+static void a_path_that_is_given_out_is_the_sessions(void **state)
+{
+	static const struct expect x[] = {
+		GIVEN("jail", "/jail/etc/x", "/etc/x"),
+		GIVEN("jail", "/jail", "/"),
+		GIVEN("jail", "/jailed/x", "-EPERM"),
+		GIVEN("jail", "/etc/x", "-EPERM"),
+		GIVEN("jail", "pipe:[7]", "-EPERM"),
+		GIVEN("jail", "", "-EPERM"),
+		GIVEN("jail", NULL, "="),
+		GIVEN("many", "/A/x", "/a/x"),
+		GIVEN("many", "/B/c (deleted)", "/a/b/c (deleted)"),
+		GIVEN("many", "/proc/1", "=/proc/1"),
+		GIVEN("many", "/AB", "/real/AB"),
+		GIVEN("many", "/", "/real/"),
+		GIVEN("open", "/etc/x", "=/etc/x"),
+		GIVEN("closed", "/etc/x", "-EPERM"),
+		{ "rules", "bad", "file_path", "/jail/x", NULL, NULL, "-EIO", NULL },
+		{ "many", NULL, "dentry_path_raw", "/A", NULL, NULL, "/a",
+		  "files[0] at p.policy:5" },
 	};
 
 	check_all(state, x, ARRAY_SIZE(x));
@@ -401,6 +432,13 @@ static void names_of_everything_else(void **state)
 		REST("genl_register_family", "123456789012345", "-ENAMETOOLONG", NULL),
 		REST("kmem_cache_create", "x", "o-x", NULL),
 		REST("alloc_workqueue", "x", "o-x", NULL),
+		REST("dev_set_name", "x", "o-x", NULL),
+		REST("device_rename", "x", "o-x", NULL),
+		REST("kobject_init_and_add", "x", "o-x", NULL),
+		REST("kobject_set_name", "x/..", "-EINVAL", NULL),
+		/* a text is no name: no template is for it, and a function that does not return goes on */
+		REST("register_shrinker", "x", "-EPERM", NULL),
+		REST("panic", "x", "=", NULL),
 		{ "closed", NULL, "proc_create", "x", NULL, NULL, "-EPERM", NULL },
 		{ "open", NULL, "proc_create", "fs/x", NULL, NULL, "=fs/x", NULL },
 	};
@@ -732,6 +770,7 @@ int main(void)
 		cmocka_unit_test(relative_paths_and_other_roots),
 		cmocka_unit_test(the_longest_prefix_of_whole_components_wins),
 		cmocka_unit_test(passed_paths),
+		cmocka_unit_test(a_path_that_is_given_out_is_the_sessions),
 		cmocka_unit_test(bad_names_get_the_errors_of_the_kernel),
 		cmocka_unit_test(names_of_devices),
 		cmocka_unit_test(names_of_everything_else),

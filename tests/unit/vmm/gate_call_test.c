@@ -528,6 +528,8 @@ static u32 strict_verdict(const struct catalog_fn *fn)
 		return UMBRA_REWRITE;
 	if (fn->undoes)
 		return fn->form == NAME_NONE ? UMBRA_PASS : UMBRA_EMULATE;
+	if (fn->refusal == REFUSE_NEVER)
+		return UMBRA_PASS;
 	if (fn->form == NAME_NONE)
 		return fn->reaches ? UMBRA_DENY : UMBRA_PASS;
 	if (fn->space == SPACE_FILE || (templated && !fn->looks_up && !fn->wide))
