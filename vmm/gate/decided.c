@@ -77,6 +77,17 @@ static void decided_give_up(struct gate *g, struct decided *d, u32 traces)
 		decided_tell(g, s->traces & traces, d, false, 0);
 }
 
+/* Does so for one whose place another call has taken: the record will not have its second line. */
+static void decided_lose(struct gate *g, struct decided *d)
+{
+	const struct gate_caller *c = caller_of(g, d);
+	const struct sight *s = c ? gate_sight_of(c, UMBRA_ID_FN(d->id)) : NULL;
+
+	decided_give_up(g, d, UINT32_MAX);
+	if (s && s->as.rule && d->line.len)
+		record_lose(g->rec, d->time_ns, c->session, 1);
+}
+
 /* Takes call @number out, if it is there; *out is the caller's. */
 static bool decided_take(struct gate *g, u64 number, u32 id, struct decided *out)
 {
@@ -120,7 +131,7 @@ bool gate_decided_begin(struct gate *g, u64 number, u32 id, const struct sight *
 	if (!room)
 		line_free(&d.line);
 	if (before.number)
-		decided_give_up(g, &before, UINT32_MAX);
+		decided_lose(g, &before);
 	line_free(&before.line);
 	return room;
 }

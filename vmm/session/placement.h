@@ -14,9 +14,9 @@
  *   gate_command(LOAD) ──▶ guest ──────────▶ placement_on_module() reads, leads all or none
  *   placement_end()    ◀── guest ◀────────── 0, or -errno: the guest's loader refuses the module
  *
- * The guest's list of modules may be long, and a driver may ring that doorbell by itself as often as
- * it likes: so the vCPU's thread looks through a copy of what is awaited, and holds no lock that the
- * loop takes meanwhile.
+ * The guest's list of modules may be long, and a driver may ring that doorbell by itself as often
+ * as it likes: so the vCPU's thread looks through a copy of what is awaited, and holds no lock that
+ * the loop takes meanwhile.
  *
  * All that is read is hostile. An awaited module is placed once, each function lies in the text of
  * the module that the kernel's list has under the name, and a place that fits nothing refuses the

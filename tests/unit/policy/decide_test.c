@@ -436,7 +436,7 @@ static void names_of_everything_else(void **state)
 		REST("device_rename", "x", "o-x", NULL),
 		REST("kobject_init_and_add", "x", "o-x", NULL),
 		REST("kobject_set_name", "x/..", "-EINVAL", NULL),
-		/* a text is no name: no template is for it, and a function that does not return goes on */
+		/* a text is no name: no template is for it; what does not return goes on */
 		REST("register_shrinker", "x", "-EPERM", NULL),
 		REST("panic", "x", "=", NULL),
 		{ "closed", NULL, "proc_create", "x", NULL, NULL, "-EPERM", NULL },
