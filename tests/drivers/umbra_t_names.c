@@ -139,7 +139,14 @@ static void no_device(struct device *dev)
 static const struct kobj_type type = { .release = no_release, .sysfs_ops = &kobj_sysfs_ops };
 static struct kobject initialized, named;
 static struct device registered = { .release = no_device };
-static struct device_attribute attribute = { .attr = { .name = "at", .mode = 0444 } };
+
+static ssize_t show_nothing(struct device *dev, struct device_attribute *a, char *text)
+{
+	return 0;
+}
+
+static struct device_attribute attribute = { .attr = { .name = "at", .mode = 0444 },
+					     .show = show_nothing };
 static bool has_device;
 
 /* Names that formats make, of what the driver has in its own memory. */
@@ -150,7 +157,8 @@ static void formats_begin(void)
 	kobject_init(&named, &type);
 	if (!got("kobject_set_name", kobject_set_name(&named, "%s_s", NAME)))
 		return;
-	got("kobject_add", kobject_add(&named, NULL, "%s_a", NAME));
+	/* Without a parent it has no other name afterwards (lib/kobject.c). */
+	got("kobject_add", kobject_add(&named, fs_kobj, "%s_a", NAME));
 	got("kobject_rename", kobject_rename(&named, NAME "_b"));
 	got("dev_set_name", dev_set_name(&registered, "%s.%d", NAME, 3));
 	has_device = got("device_register", device_register(&registered));
