@@ -140,13 +140,13 @@ TSAN_FLAGS := -fsanitize=thread -Wno-tsan -fno-omit-frame-pointer
 TSAN_MAKE   = $(MAKE) --no-print-directory B=build/tsan CFLAGS='-O1 -g' EXTRA='$(TSAN_FLAGS)'
 # What is left out, and why:
 #   all_modules_test   one thread, and all modules of a kernel: too slow
-#   cost_test          one thread, whose instructions it counts step by step: too slow
+#   cost_test, gate_cost_test  one thread, whose instructions it counts step by step: too slow
 #   kernel_test        one thread but for the payload, which bzimage_test decompresses: too slow
 #   confine_live_test, confine_parse_test  the command under its filters, which are off under the
 #                      sanitizer, because they forbid its own calls
 #   net_helper_test    one thread; and what plays a user's VMM in it makes a user namespace, which a
 #                      process with the sanitizer's thread cannot
-TSAN_LEFT_OUT := all_modules_test cost_test kernel_test confine_live_test confine_parse_test \
+TSAN_LEFT_OUT := all_modules_test cost_test gate_cost_test kernel_test confine_live_test confine_parse_test \
                  net_helper_test
 TSAN_UNIT   = $(filter-out $(addprefix %/,$(TSAN_LEFT_OUT)),$(UNIT_SRC:%.c=build/tsan/%))
 # The sanitizer's shadow memory has fixed places, which a host may randomise too far.
