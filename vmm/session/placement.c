@@ -123,8 +123,7 @@ static bool in_text(const struct guest_module *m, u64 va)
 
 /*
  * Finds the module, and where each function is of what is @awaited: a copy, whose names may be
- * gone.
- * Nothing is written yet.
+ * gone. Nothing is written yet.
  */
 static int placement_look(struct sessions *s, const struct placement *awaited, u64 at,
 			  struct coming *c, struct err *e)
