@@ -355,8 +355,11 @@ int record_write(struct record *r, struct record_line *line)
 	bool threaded;
 	int ret;
 
-	if (!line->len)
+	/* Without a file nobody takes lines out of the queue. */
+	if (!line->len || !r->path) {
+		line_free(line);
 		return 0;
+	}
 	ret = record_queue_put(&r->queue, line, record_may_stay, r, &threaded);
 	line_free(line);
 	if (ret)

@@ -16,6 +16,8 @@
 #include "vmm/gate/gate_int.h"
 
 #define DECIDED_MAX 1024
+/* Of a line that waits, or a driver would choose how much memory of the host all of them take. */
+#define DECIDED_LINE_MAX 8192
 
 struct decided {
 	u64 number; /* 0: none is here */
@@ -119,6 +121,13 @@ bool gate_decided_begin(struct gate *g, u64 number, u32 id, const struct sight *
 
 	if ((s->as.rule && record_has_lines(g->rec)) || gate_trace_wants_lines(g, s->traces))
 		record_call_json(&d.line, call);
+	if (d.line.len > DECIDED_LINE_MAX) {
+		if (s->as.rule && record_has_lines(g->rec))
+			record_lose(g->rec, call->time_ns, caller->session, 1);
+		if (gate_trace_wants_lines(g, s->traces))
+			gate_trace_lose(g, caller->session, 1);
+		line_free(&d.line);
+	}
 	pthread_mutex_lock(&g->decided_lock);
 	if (!g->decided)
 		g->decided = calloc(DECIDED_MAX, sizeof(*g->decided));
@@ -156,7 +165,7 @@ s64 gate_decided_end(struct gate *g, const struct told_call *c)
 			record_call_end_json(&d.line, call, result, c->duration_ns);
 		}
 		decided_tell(g, s->traces, &d, gate_row_failed(g, fn, c->ret), c->duration_ns);
-		recorded = s->as.rule && d.line.len;
+		recorded = s->as.rule && d.line.len && record_has_lines(g->rec);
 		if (recorded)
 			record_address(g->rec, caller->session, d.time_ns, &d.line);
 	}

@@ -593,6 +593,22 @@ static void decided_calls_wait_for_their_end_in_bounds(void **state)
 	expect_text("\"lost\":1}");
 }
 
+/* A driver does not choose how much memory the lines take that wait for their end. */
+static void a_long_line_does_not_wait_for_its_end(void **state)
+{
+	char path[3000] = "/data/";
+
+	(void)state;
+	memset(path + 6, 1, sizeof(path) - 7);
+	put_end(ask_for(path, "trace[0]"), 1, 0);
+	gate_drain(&g);
+	expect_lines(1);
+	/* The loss stands before what comes next. */
+	ask_for("/data/x", "trace[0]");
+	expect_lines(3);
+	assert_non_null(strstr(record_text(NULL), "\"lost\":1}"));
+}
+
 /* A caller's number may be the next one's: what it did stands there before. */
 static void a_caller_that_goes_is_drained(void **state)
 {
@@ -625,6 +641,7 @@ int main(void)
 		CASE(a_refused_call_has_its_refusal_as_result),
 		CASE(a_decided_call_that_nobody_sees_has_no_end),
 		CASE(decided_calls_wait_for_their_end_in_bounds),
+		CASE(a_long_line_does_not_wait_for_its_end),
 		CASE(a_caller_that_goes_is_drained),
 	};
 

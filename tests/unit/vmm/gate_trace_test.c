@@ -301,13 +301,14 @@ static void register_device(u64 end, u64 ret)
 	__atomic_store_n(&s->end, ring->head, __ATOMIC_RELEASE);
 }
 
-static void see_registrations(void)
+static void see_registrations(const char *rule)
 {
 	const struct gate_sight sight = { .en = { .at = entries[0],
 						  .va = ENTRY_VA,
 						  .real = REAL_VA,
 						  .fn = catalog_index(
 							  catalog_find("misc_register")) },
+					  .rule = rule,
 					  .critical = true };
 
 	assert_int_equal(gate_caller_see(&g, caller[0], &sight, 1), 0);
@@ -319,7 +320,7 @@ static void a_decided_call_is_told_at_its_end(void **state)
 	const char *text;
 
 	(void)state;
-	see_registrations();
+	see_registrations(NULL);
 	follow(&(struct gate_trace_request){ .session = "a" });
 	register_device(0, 0);
 	serve();
@@ -340,10 +341,22 @@ static void a_decided_call_is_told_at_its_end(void **state)
 	assert_null(strstr(text, "\"result\""));
 }
 
+/* The policy wants a line that a record without a file has no place for. */
+static void a_decided_call_is_told_where_no_file_is(void **state)
+{
+	(void)state;
+	see_registrations("trace[0] at p:2");
+	follow(&(struct gate_trace_request){ .session = "a" });
+	register_device(1, 0);
+	gate_drain(&g);
+	serve();
+	assert_non_null(strstr(received(), "\"result\":\"0\""));
+}
+
 static void decided_calls_are_counted_with_their_results(void **state)
 {
 	(void)state;
-	see_registrations();
+	see_registrations(NULL);
 	follow(&(struct gate_trace_request){ .session = "a", .count = true });
 	register_device(1, (u64)-16);
 	register_device(2, 0);
@@ -360,7 +373,7 @@ static void errors_of_decided_calls_alone(void **state)
 	const char *text;
 
 	(void)state;
-	see_registrations();
+	see_registrations(NULL);
 	follow(&(struct gate_trace_request){ .session = "a", .errors = true });
 	register_device(1, 0);
 	register_device(2, (u64)-16);
@@ -478,6 +491,7 @@ int main(void)
 		CASE(patterns_choose),
 		CASE(a_reader_that_is_too_slow_loses_lines_and_is_told),
 		CASE(a_decided_call_is_told_at_its_end),
+		CASE(a_decided_call_is_told_where_no_file_is),
 		CASE(decided_calls_are_counted_with_their_results),
 		CASE(errors_of_decided_calls_alone),
 		CASE(the_guests_end_is_said),
